@@ -2,7 +2,7 @@
 //! must take alike: method, target, fields, body, and where the next request begins; of a
 //! response status, fields, body and trailers.
 //!
-//! `MOONGATE_FUZZ_SECONDS` says for how long (5), `MOONGATE_FUZZ_SEED` where to begin: a failure prints its own.
+//! `FUZZ_SECONDS` says for how long (5), `FUZZ_SEED` where to begin: a failure prints its own.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "test helpers stand outside #[test] functions here")]
 
@@ -27,7 +27,7 @@ fn what_hyper_and_we_both_accept_means_the_same_to_both() {
         let raw = generate::requests(seed);
         let compared = runtime.block_on(compare(&raw, Dice::new(seed).below(raw.len().min(64)) + 1));
         let common = compared.unwrap_or_else(|fault| {
-            panic!("MOONGATE_FUZZ_SEED={seed}: {fault}\n{}", raw.escape_ascii());
+            panic!("FUZZ_SEED={seed}: {fault}\n{}", raw.escape_ascii());
         });
         tally.count(&common);
     });
@@ -52,7 +52,7 @@ fn a_response_that_hyper_and_we_both_accept_means_the_same_to_both() {
         };
         assert!(
             agreed && ours == in_pieces,
-            "MOONGATE_FUZZ_SEED={seed}: {method}\n{}\nours    {ours:?}\npieces  {in_pieces:?}\nhyper's {theirs:?}",
+            "FUZZ_SEED={seed}: {method}\n{}\nours    {ours:?}\npieces  {in_pieces:?}\nhyper's {theirs:?}",
             raw.escape_ascii()
         );
         runs += 1;
@@ -67,9 +67,9 @@ fn a_response_that_hyper_and_we_both_accept_means_the_same_to_both() {
 fn for_a_while(mut run: impl FnMut(u64, &Runtime)) -> u64 {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let start = Instant::now();
-    let time = Duration::from_secs(number("MOONGATE_FUZZ_SECONDS").unwrap_or(5));
+    let time = Duration::from_secs(number("FUZZ_SECONDS").unwrap_or(5));
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
-    let first = number("MOONGATE_FUZZ_SEED").unwrap_or(now);
+    let first = number("FUZZ_SEED").unwrap_or(now);
     for seed in (0..).map(|index| first.wrapping_add(index)) {
         run(seed, &runtime);
         if start.elapsed() >= time {
