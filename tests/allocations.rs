@@ -157,7 +157,8 @@ fn backend() -> SocketAddr {
                 OUTSIDE.set(true);
                 let mut buffer = [0_u8; 4096];
                 while matches!(stream.read(&mut buffer), Ok(1..)) {
-                    let answer = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello";
+                    let answer =
+                        b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello";
                     if stream.write_all(answer).is_err() {
                         return;
                     }

@@ -32,8 +32,10 @@ const LAST_CHANCE: Duration = Duration::from_millis(300);
 
 const HEADER_TIMEOUT: Refusal = Refusal { status: StatusCode::REQUEST_TIMEOUT, reason: "header-timeout" };
 
-/// How long a burst waits for the next request before the connection gives its memory back.
-const DOZE: Duration = Duration::from_millis(100);
+/// How long a burst waits for the next request before the connection gives its memory back: to the clock's next tick,
+/// at most 50 ms. Making the state anew costs a tenth of a microsecond; a longer doze costs memory where many
+/// connections come at once (with 100 ms a fresh idle connection weighed 4.8 KiB instead of 2).
+const DOZE: Duration = Duration::ZERO;
 
 /// What a burst of requests ended in.
 enum Burst {

@@ -10,7 +10,7 @@ import time
 from . import host
 from .figures import Bar, beside, exact, table
 from .host import BenchError
-from .load import Wrk, ask, open_idle
+from .load import Wrk, open_idle
 from .manifests import write_manifests
 from .peers import Moongate, Start, fresh
 from .process import Process, Running
@@ -142,21 +142,36 @@ def settled_pss(process: Process) -> int:
     return last
 
 
-def allocations(admin: int) -> int | None:
-    """The counter of a build with allocation counting."""
-    metrics = ask(admin, "/metrics", {}).body
-    found = re.search(rb"^moongate_process_allocations_total(?:\{[^}]*\})? (\d+)", metrics, re.MULTILINE)
-    return int(found.group(1)) if found else None
+@dataclasses.dataclass
+class Counted:
+    """What the test with the counting allocator says: exact, and the same on every machine."""
+
+    allocations: float
+    idle_bytes: float
 
 
-def allocations_per_request(admin: int, wrk: Wrk, port: int) -> float | None:
-    wrk.run(port, 0.5)
-    before = allocations(admin)
-    if before is None:
-        return None
-    requests = wrk.run(port, 1.0).requests
-    after = allocations(admin)
-    return None if after is None else (after - before) / requests
+def parse_counted(output: str) -> Counted | None:
+    """The two lines of tests/allocations.rs.
+
+    >>> parse_counted("allocations per proxied keep-alive request: 4.00\\nheap bytes per idle keep-alive connection: 1266")
+    Counted(allocations=4.0, idle_bytes=1266.0)
+    """
+    found = [
+        re.search(rf"^{line}: ([\d.]+)$", output, re.MULTILINE)
+        for line in ("allocations per proxied keep-alive request", "heap bytes per idle keep-alive connection")
+    ]
+    numbers = [float(match.group(1)) for match in found if match]
+    return Counted(*numbers) if len(numbers) == len(found) else None
+
+
+def count_allocations() -> Counted | None:
+    """Runs that test; None, with a note, where it cannot be built."""
+    command = ["cargo", "test", "--locked", "--quiet", "--test", "allocations", "--", "--nocapture"]
+    done = subprocess.run(command, cwd=host.ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    counted = parse_counted(done.stdout)
+    if counted is None:
+        host.note(f"allocations are not counted: {done.stderr.strip()[-200:]}")
+    return counted
 
 
 @dataclasses.dataclass
@@ -165,7 +180,7 @@ class Gate:
 
     memory: Memory
     calls: Calls | None = None
-    allocations: float | None = None
+    counted: Counted | None = None
 
 
 def run_gates(starts: dict[str, Start], backend: int, folder: pathlib.Path) -> dict[str, Gate]:
@@ -184,7 +199,7 @@ def run_gates(starts: dict[str, Start], backend: int, folder: pathlib.Path) -> d
                 except BenchError as error:
                     host.note(f"system calls of {name} are not counted: {error}")
             if server.admin:
-                gate.allocations = allocations_per_request(server.admin, wrk, server.port)
+                gate.counted = count_allocations()
         found[name] = gate
     return found
 
@@ -202,7 +217,7 @@ def idle_with_two_workers(moongate: Moongate, backend: int) -> float:
 def report(gates: dict[str, Gate]) -> str:
     heads = [
         "proxy", "RSS MiB idle", "Pss MiB idle", "RSS MiB, 1,000 idle", "Pss MiB, 1,000 idle",
-        "KiB/connection", "I/O calls/request", "allocations/request",
+        "KiB/connection", "I/O calls/request",
     ]  # fmt: skip
     base = next(iter(gates.values()))
     rows = [row(name, gate, base) for name, gate in gates.items()]
@@ -210,6 +225,9 @@ def report(gates: dict[str, Gate]) -> str:
     for name, gate in gates.items():
         if gate.calls:
             lines.append(f"- {name}, system calls for a request: {gate.calls.shown()}")
+        if gate.counted:
+            counted = f"{gate.counted.allocations:.2f} for a request, {gate.counted.idle_bytes:.0f} bytes of heap"
+            lines.append(f"- {name}, allocations: {counted} for an idle connection")
     return "\n".join(lines) + "\n"
 
 
@@ -223,7 +241,7 @@ def row(name: str, gate: Gate, base: Gate) -> list[str]:
         )
     ]  # fmt: skip
     calls = f"{gate.calls.io:.2f}" if gate.calls else "-"
-    return [name, *weights, calls, "-" if gate.allocations is None else f"{gate.allocations:.1f}"]
+    return [name, *weights, calls]
 
 
 def bars(gate: Gate, idle_mib: float) -> list[Bar]:
