@@ -20,19 +20,22 @@ pub struct RouteTally {
     shards: Box<[OnceLock<Box<Shard>>]>,
 }
 
+/// In this order and on a cache line of its own, so that a usual request (200, quick) touches two lines: where there
+/// are ten thousand routes, none of them is in the cache.
 #[derive(Debug)]
+#[repr(C, align(64))]
 struct Shard {
-    codes: [AtomicU64; CODES.len()],
-    buckets: [AtomicU64; BUCKETS_US.len() + 1],
     sum_us: AtomicU64,
+    buckets: [AtomicU64; BUCKETS_US.len() + 1],
+    codes: [AtomicU64; CODES.len()],
 }
 
 impl Default for Shard {
     fn default() -> Self {
         Self {
-            codes: std::array::from_fn(|_| AtomicU64::new(0)),
-            buckets: std::array::from_fn(|_| AtomicU64::new(0)),
             sum_us: AtomicU64::new(0),
+            buckets: std::array::from_fn(|_| AtomicU64::new(0)),
+            codes: std::array::from_fn(|_| AtomicU64::new(0)),
         }
     }
 }
