@@ -116,10 +116,10 @@ impl<T> Table<T> {
             };
             std::mem::replace(place, rules)
         };
-        let before = if !after.0.is_empty() {
-            self.grow(path).map(edit).unwrap_or_default()
-        } else {
+        let before = if after.0.is_empty() {
             self.shrink(path, edit)
+        } else {
+            self.grow(path).map(edit).unwrap_or_default()
         };
         self.recount(&before, &after);
     }
