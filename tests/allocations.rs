@@ -3,7 +3,7 @@
 #![expect(
     unsafe_code,
     clippy::unwrap_used,
-    clippy::print_stdout,
+    clippy::cast_possible_wrap,
     clippy::disallowed_methods,
     reason = "a counting allocator; a test says what it expects by failing, and prints what it found"
 )]
